@@ -53,6 +53,110 @@ _REFUSAL = re.compile(
 _SENTENCE = re.compile(r"[.!?]+(?:\s+|$)")
 
 
+# English prose is nearly half made of these; random words and lists of names are not.
+_COMMON = frozenset(
+    [
+        "the",
+        "of",
+        "and",
+        "to",
+        "a",
+        "in",
+        "that",
+        "it",
+        "is",
+        "was",
+        "for",
+        "as",
+        "with",
+        "his",
+        "be",
+        "by",
+        "on",
+        "not",
+        "he",
+        "i",
+        "this",
+        "are",
+        "or",
+        "her",
+        "had",
+        "at",
+        "from",
+        "which",
+        "but",
+        "have",
+        "an",
+        "they",
+        "you",
+        "were",
+        "their",
+        "there",
+        "been",
+        "has",
+        "when",
+        "who",
+        "will",
+        "no",
+        "more",
+        "if",
+        "out",
+        "so",
+        "up",
+        "said",
+        "what",
+        "its",
+        "about",
+        "than",
+        "into",
+        "them",
+        "can",
+        "only",
+        "other",
+        "time",
+        "new",
+        "some",
+        "could",
+        "these",
+        "two",
+        "may",
+        "first",
+        "then",
+        "do",
+        "any",
+        "my",
+        "now",
+        "such",
+        "like",
+        "our",
+        "over",
+        "me",
+        "even",
+        "most",
+        "made",
+        "after",
+        "also",
+        "did",
+        "many",
+        "must",
+        "before",
+        "him",
+        "she",
+        "all",
+        "would",
+        "we",
+        "those",
+        "own",
+        "upon",
+        "nor",
+        "us",
+        "one",
+        "how",
+    ]
+)
+_MIN_COMMON = 0.2
+
+
 def _clip(value: float) -> int:
     return max(1, min(10, int(value + 0.5)))
 
@@ -135,10 +239,13 @@ class Offline:
 
     @staticmethod
     def _degenerate(text: str, prompt: str) -> str | None:
-        """Why a reply cannot be one: empty, a stub, a loop, or the question given back."""
+        """Why a reply cannot be one: empty, a stub, word salad, a loop, or the question given back."""
         count = len(voice.words(text))
         if count < 8:
             return f"{count} words"
+        common = sum(w in _COMMON for w in voice.words(text)) / count
+        if common < _MIN_COMMON:
+            return f"not prose: {common:.0%} common words"
         runs = [tuple(voice.words(text)[i : i + 3]) for i in range(count - 2)]
         if len(set(runs)) / len(runs) < 0.6:
             return f"repeats itself: {len(set(runs))} of {len(runs)} three-word runs are distinct"
