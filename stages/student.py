@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from stages.foundry import export, files, params, stage, training
+from stages.foundry import export, params, stage, training
 
 
 def main() -> None:
     name = stage.arguments(__doc__, student=("v3b",)).student
     p = params.load()
     folder = Path(f"models/students/{name}")
-    metrics, _ = training.train_recipe(p, p.students[name], folder / "adapter")
-    files.write_json(folder / "train.json", metrics)
+    training.train_recipe(p, p.students[name], [], folder / "adapter")
     export.export_student(
         folder, Path("models/base"), p.chosen_base, f"{p.character.capitalize()}-student", p.export, p.generation
     )

@@ -14,10 +14,13 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def state() -> Path:
-    """Downloads are shared with the checkout's own runs; nothing else of its state is touched."""
-    folder = Path(os.environ.setdefault("FOUNDRY_STATE", str(ROOT / ".state")))
-    folder.mkdir(parents=True, exist_ok=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state of the session's own; downloads are shared with the checkout's."""
+    folder = tmp_path_factory.mktemp("state")
+    shared = Path(os.environ.get("FOUNDRY_STATE", ROOT / ".state")) / "packages"
+    shared.mkdir(parents=True, exist_ok=True)
+    (folder / "packages").symlink_to(shared)
+    os.environ["FOUNDRY_STATE"] = str(folder)
     return folder
 
 
@@ -27,7 +30,7 @@ def defaults() -> Params:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory, defaults: Params) -> Path:
+def tiny(tmp_path_factory: pytest.TempPathFactory, defaults: Params, state: Path) -> Path:
     """models/base of the smoke size."""
     from stages.foundry import base
 

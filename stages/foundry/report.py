@@ -103,11 +103,11 @@ def build(
 
 
 def timings(path: Path) -> str:
-    """The last run of each stage: seconds and peak memory, slowest first, and their sum."""
+    """The last finished run of each stage in this folder: minutes and peak memory, slowest first, and their sum."""
     last: dict[str, Record] = {}
     for line in path.read_text("utf-8").splitlines() if path.is_file() else []:
         row = json.loads(line)
-        if row["status"] == "done":
+        if row["status"] == "done" and row["folder"] == str(Path.cwd()):
             last[row["stage"]] = row
     rows = sorted(last.values(), key=lambda r: -r["seconds"])
     total = sum(r["seconds"] for r in rows)

@@ -69,6 +69,7 @@ def run(main: Callable[[], None]) -> None:
         row = {
             "stage": " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]),
             "status": status,
+            "folder": str(Path.cwd()),
             "started": int(started),
             "seconds": round(time.perf_counter() - clock, 2),
             # ru_maxrss is in KiB on Linux.

@@ -269,22 +269,26 @@ def train(
         "final_loss": sum(row["loss"] for row in curve[-5:]) / len(curve[-5:]),
         "test_loss": test["eval_loss"],
         "test_reward_accuracy": test["eval_rewards/accuracies"],
-        **heldout_metrics(before, after, seed),
+        **(heldout_metrics(before, after, seed) if heldout else {}),
     }
     return {k: round(v, 6 if k == "effective_lr" else 4) if isinstance(v, float) else v for k, v in metrics.items()}, curve
 
 
-def train_recipe(params: Params, recipe: Student, target: Path) -> tuple[Record, list[Record]]:
-    """Train ``recipe`` on its version of the pairs, over models/base, and measure it on the held-out pairs."""
+def read_heldout() -> list[Record]:
+    """The 40 held-out pairs, the same whatever the candidate is trained on."""
+    return heldout_pairs(
+        read_jsonl(Path("data/eval/heldout.jsonl"), ("id", "prompt", "response")),
+        read_jsonl(Path("data/rejected/heldout/base.jsonl")),
+    )
+
+
+def train_recipe(params: Params, recipe: Student, heldout: list[Record], target: Path) -> tuple[Record, list[Record]]:
+    """Train ``recipe`` on its version of the pairs, over models/base; measured on ``heldout`` where it is not empty."""
     base = params.chosen_base
     renderer = Renderer(Path("models/base"), base.template_options)
     pairs = read_jsonl(Path(f"data/pairs/{recipe.dataset}.jsonl"), ("id", "prompt", "chosen", "rejected"))
     parts = split(pairs, params.training.test_share)
     data = prepare(*parts, renderer, base.max_length)
-    heldout = heldout_pairs(
-        read_jsonl(Path("data/eval/heldout.jsonl"), ("id", "prompt", "response")),
-        read_jsonl(Path("data/rejected/heldout/base.jsonl")),
-    )
     return train(
         recipe,
         base,
