@@ -19,8 +19,8 @@ def test_a_learning_rate_without_a_dot_is_a_number(written: str) -> None:
     [
         ("lr: 2e-5\n", "lr: fast\n", ["lr", "'fast'", "number"]),
         ("lr: 2e-5\n", "lr: '2e-5'\n", ["lr", "'2e-5'", "number"]),
-        ("scale: 0.1", "scale: 0", ["scale", "0", "greater than 0"]),
-        ("scale: 0.1", "scale: 2", ["scale", "2", "less than or equal to 1"]),
+        ("scale: 0.15", "scale: 0", ["scale", "0", "greater than 0"]),
+        ("scale: 0.15", "scale: 2", ["scale", "2", "less than or equal to 1"]),
         ("beta: 0.1\n", "beta: 0.1\nbetta: 0.2\n", ["betta", "unknown", "0.2", "allowed", "beta"]),
         ("  top_k: 64", "  topk: 64", ["generation.topk", "unknown", "top_k"]),
         ("base: smollm2-135m", "base: gpt", ["base", "'gpt'", "tiny"]),

@@ -42,6 +42,7 @@ def test_training_lowers_the_loss_and_the_same_inputs_give_the_same_bytes(
     assert metrics["heldout_nll_gain"] > 0
     assert metrics["heldout_nll_gain_low"] <= metrics["heldout_nll_gain"] <= metrics["heldout_nll_gain_high"]
     assert metrics["effective_lr"] == pytest.approx(1e-4 * defaults.bases["tiny"].lr_scale)
+    assert metrics["effective_beta"] == pytest.approx(defaults.beta * defaults.bases["tiny"].beta_scale)
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         assert files.sha256(tmp_path / "a" / name) == files.sha256(tmp_path / "b" / name)
     assert str(tmp_path) not in (tmp_path / "a" / "adapter_config.json").read_text()

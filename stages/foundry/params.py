@@ -56,6 +56,7 @@ class Base(_Block):
     template_options: dict[str, bool | str]
     dtype: Literal["bfloat16", "float32"]
     lr_scale: PositiveFloat
+    beta_scale: PositiveFloat
     epochs: PositiveFloat
     max_length: Annotated[int, Field(ge=64)]
     max_new_tokens: PositiveInt
