@@ -11,7 +11,9 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from stages.foundry.base import TOKENIZER_FILES
 from stages.foundry.files import sha256, whole_directory, write_json, write_text
@@ -101,6 +103,14 @@ def convert(model: Path, target: Path, base: Base, finetune: str, export: Export
         raise FoundryError(f"{model}: llama.cpp's converter failed: {last}")
 
 
+@cache
+def _quiet() -> Any:
+    """A log callback that drops llama.cpp's line a tensor; cached, because llama.cpp keeps the pointer for good."""
+    import llama_cpp
+
+    return llama_cpp.llama_log_callback(lambda level, text, data: None)
+
+
 def quantise(f16: Path, target: Path, quant: str) -> None:
     """Quantise an F16 GGUF file with llama.cpp; the file appears whole or not at all."""
     import llama_cpp
@@ -110,6 +120,7 @@ def quantise(f16: Path, target: Path, quant: str) -> None:
     params.ftype = int(LlamaFileType[f"MOSTLY_{quant}"])
     params.nthread = len(os.sched_getaffinity(0))
 
+    llama_cpp.llama_log_set(_quiet(), ctypes.c_void_p(0))
     status = llama_cpp.llama_model_quantize(str(f16).encode(), str(target).encode(), ctypes.byref(params))
     if status != 0:
         target.unlink(missing_ok=True)
