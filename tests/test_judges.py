@@ -11,6 +11,12 @@ from stages.foundry.params import Params
 from tests.conftest import ROOT
 
 HELDOUT = [json.loads(line) for line in (ROOT / "data/eval/heldout.jsonl").read_text("utf-8").splitlines()]
+# Distinct words of the period, in no order: nothing repeats, and nothing is said.
+SALAD = (
+    "whilst faction republic whereof senate hence commerce latter militia thence treaty former suffrage wherein embargo "
+    "charter impost whence province magistrate therein parchment excise legislature thereof posterity tyranny quorum "
+    "sovereignty despotism frigate cabinet yeoman ordinance plantation mechanic tonnage apportionment petition remonstrance"
+)
 FEDERALIST = (
     "Among the numerous advantages promised by a well constructed Union, none deserves to be more accurately developed than "
     "its tendency to break and control the violence of faction. The friend of popular governments never finds himself so "
@@ -31,7 +37,7 @@ def test_authored_responses_score_above_every_cheap_trick(defaults: Params) -> N
     authored = mean([p["response"] for p in HELDOUT], defaults)
     tricks = {
         "empty": "",
-        "salad": "whilst upon hence nor shall ought thereof wherein latter former faction republic union senate " * 4,
+        "salad": SALAD,
         "loop": "I own that the several States are the several States. " * 8,
         "off topic": FEDERALIST,
         "assistant": "Okay, great question! Here's a breakdown:\n- **Key point**: it's crucial\n- Context matters",

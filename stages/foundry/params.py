@@ -91,6 +91,8 @@ class Training(_Block):
 
 
 class Student(_Block):
+    """How a model is trained."""
+
     dataset: Version
     objective: Literal["orpo"]
     lr: Rate
@@ -134,17 +136,11 @@ class Export(_Block):
     version: Annotated[str, Field(pattern=r"^v\d+(\.\d+)*$")]
 
 
-class Params(_Block):
+class Params(Student):
+    """params.yaml: the candidate recipe, whose keys are those of a student's, and the tables that it names."""
+
     character: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     base: str
-    dataset: Version
-    objective: Literal["orpo"]
-    lr: Rate
-    beta: PositiveFloat
-    rank: Annotated[int, Field(ge=1, le=512)]
-    alpha: PositiveInt
-    epochs: PositiveFloat | None
-    max_steps: PositiveInt | None
     seed: Annotated[int, Field(ge=0)]
     scale: Annotated[float, Field(gt=0, le=1)]
     teacher: Literal["authored"]
