@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Compiled bytecode halves the start of every stage.
 export PYTHONDONTWRITEBYTECODE :=
-# A stage never asks the hub; an hf: base does, and unsets it for itself.
+# Quiet libraries: what a stage prints is its own progress.
 export TOKENIZERS_PARALLELISM := false
 export TRANSFORMERS_VERBOSITY := error
 export HF_HUB_DISABLE_TELEMETRY := 1
